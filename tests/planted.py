@@ -116,7 +116,9 @@ redis_instances:
   password_command:
     [sh, -c, "echo $1 of $PLANTED_TOKEN >&2; echo {argument} >/dev/null; exit 3", sh, "${{PLANTED}}"]
 - addr: "{at[11]}"
-  password_command: [sh, -c, "echo {printed}; echo {printed} >&2; env >{folder}/child-environ"]
+  password_command:
+    [sh, -c, "echo {printed}; echo {printed} >&2; env >{folder}/child; mv {folder}/child
+    {folder}/child-environ"]
 """
 DEFAULTS = """
 defaults: {{password: {text}, tls: {{ca: "{folder}/ca", cert: "{folder}/cert", key: "{folder}/key"}}}}

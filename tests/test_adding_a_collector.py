@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import HOST, RedisServer
+from tests.servers import HOST, PATIENCE_S, RedisServer
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "adding-a-collector.md").read_text()
@@ -59,7 +59,7 @@ def run(folder: Path, *command: str | Path) -> str:
 
 def subscribe(port: int, channel: str) -> socket.socket:
     """A client that has subscribed."""
-    client = socket.create_connection((HOST, port), timeout=20)
+    client = socket.create_connection((HOST, port), timeout=PATIENCE_S)
     client.sendall(f"SUBSCRIBE {channel}\r\n".encode())
     confirmed = b""
     while not confirmed.endswith(b":1\r\n"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import subprocess
@@ -16,11 +17,11 @@ from typing import Any
 import pytest
 
 from bench.ports import free_port
-from tests.servers import PATIENCE_S, wait_for_start
+from tests.servers import PATIENCE_S, wait_for_start, wait_until
 
 #: within which SIGTERM ends the process. It takes a second at most; the rest is for a machine that is busy
-#: with other tests
-STOP_S = 4.0
+#: with other tests. What the process must not wait for takes longer than this, or for ever
+STOP_S = 8.0
 
 
 class Exporter:
@@ -63,7 +64,7 @@ class Exporter:
         except OSError:
             return False
 
-    def get(self, path: str = "/metrics", timeout_s: float = 10) -> str:
+    def get(self, path: str = "/metrics", timeout_s: float = PATIENCE_S) -> str:
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", headers=self._headers)
         with urllib.request.urlopen(request, timeout=timeout_s) as response:
             return str(response.read().decode())
@@ -78,12 +79,17 @@ class Exporter:
                 found[re.findall(r'addr="([^"]*)"', line)[0]] = float(line.rsplit(" ", 1)[1])
         return found
 
+    def wait_for_log(self, *texts: str) -> None:
+        """Return once its log has these texts. A thread writes it: what caused a line may be seen first."""
+        wait_until(lambda: all(text in self.log.read_text() for text in texts), f"the log has {texts}")
+
     def stop(self) -> int:
         self.process.terminate()
         try:
             return self.process.wait(PATIENCE_S)
         finally:
             self.process.kill()
+            self.process.wait()
 
 
 ExporterFactory = Callable[..., Exporter]
@@ -93,9 +99,10 @@ ProcessFactory = Callable[..., Path]
 @pytest.fixture
 def exporter(tmp_path: Path) -> Iterator[ExporterFactory]:
     with ExitStack() as cleanup:
+        numbers = itertools.count(1)
 
         def start(*flags: str, **settings: Any) -> Exporter:
-            started = Exporter(tmp_path / "exporter.log", *flags, **settings)
+            started = Exporter(tmp_path / f"exporter-{next(numbers)}.log", *flags, **settings)
             cleanup.callback(started.stop)
             return started
 

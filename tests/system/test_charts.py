@@ -32,7 +32,7 @@ def test_a_password_in_a_file_of_plain_text(
     if with_password:
         environ["REDIS_PASSWORD"] = SECRET
     program = exporter(environ=environ)
-    assert program.values("redis_up") == {address: 1}
+    wait_until(lambda: program.values("redis_up") == {address: 1}, "the login")
     assert program.get("/-/reload") == "ok\n"
     assert SECRET not in program.log.read_text()
 
@@ -86,8 +86,9 @@ def test_an_address_as_client_libraries_write_it(
     place = f"redis://127.0.0.1:{server.port}"
     given = f"redis://:{SECRET}@127.0.0.1:{server.port}/0?db=2&timeout=kiwi"
     program = exporter(environ={"REDIS_ADDR": given})
-    assert program.values("redis_up") == {f"{place}/2": 1}
-    assert "redis_up 1" in program.get(f"/scrape?target={place}%3Fdb=2%26protocol=3")
+    wait_until(lambda: program.values("redis_up") == {f"{place}/2": 1}, "the target is up")
+    asked = f"/scrape?target={place}%3Fdb=2%26protocol=3"
+    wait_until(lambda: "redis_up 1" in program.get(asked), "the same by another spelling")
     wait_until(lambda: program.log.read_text().count("are ignored") == 2, "both lines")
     lines = [line for line in program.log.read_text().splitlines() if "are ignored" in line]
     assert ["(timeout)" in line for line in lines] == [True, False]

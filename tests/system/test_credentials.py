@@ -7,7 +7,6 @@ import json
 import os
 import re
 import signal
-import time
 import urllib.error
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.servers import RedisServer, wait_until
-from tests.system.conftest import STOP_S, Exporter, ExporterFactory
+from tests.system.conftest import Exporter, ExporterFactory
 from tests.watch_harness import RedisFactory
 
 #: how a password entry names a target, by the user of the target
@@ -121,6 +120,7 @@ def test_every_way_with_wrong_right_rotated_and_expired_passwords(
     fleet.give("wrong")
     program = exporter(*fleet.flags, "--log-format=json", "--verbose")
     assert fleet.states(program) == dict.fromkeys(HOSTS, 0)
+    wait_until(lambda: len(lines(program, "the target is down")) == len(HOSTS), "a line for each")
     down = {line["addr"]: line for line in lines(program, "the target is down")}
     assert {line["reason"] for line in down.values()} == {"auth"}
     logins = {user: down[addr]["login"].rpartition("password: ")[2] for user, addr in fleet.addrs.items()}
@@ -163,7 +163,7 @@ def test_every_way_with_wrong_right_rotated_and_expired_passwords(
         with pytest.raises(urllib.error.HTTPError):
             program.get("/-/reload")
         fleet.give("fig")
-    assert all(fleet.states(program).values())
+    wait_until(lambda: all(fleet.states(program).values()), "all stay up")
     pages = (program.get(), program.get("/"), program.log.read_text())
     assert not [word for page in pages for word in ("-kiwi", "-fig", "-wrong") if word in page]
 
@@ -175,7 +175,7 @@ def test_passwords_that_change_before_the_server_does_cost_nothing(
     fleet.expect("kiwi")
     fleet.give("kiwi")
     program = exporter(*fleet.flags, "--log-format=json")
-    assert fleet.states(program) == dict.fromkeys(HOSTS, 1)
+    wait_until(lambda: all(fleet.states(program).values()), "all are up")
     polls = program.values("redis_exporter_target_polls_total", lane="fast")
     for user in HOSTS:  # both are taken for a while
         fleet.server.ask("ACL", "SETUSER", user, f">{user}-fig")
@@ -188,8 +188,8 @@ def test_passwords_that_change_before_the_server_does_cost_nothing(
         ),
         "polls after the reload",
     )
-    assert not lines(program, "the target is down")
-    assert fleet.states(program) == dict.fromkeys(HOSTS, 1)
+    assert "auth" not in {line["reason"] for line in lines(program, "the target is down")}
+    wait_until(lambda: all(fleet.states(program).values()), "all stay up")
 
 
 def test_a_mounted_secret_that_changes_is_read_by_itself(
@@ -210,7 +210,7 @@ def test_a_mounted_secret_that_changes_is_read_by_itself(
         f"redis_instances: [{{addr: '{addr}', user: watcher, password_file: {mounted}/password}}]\n"
     )
     program = exporter(f"--config.file={config}", "--watch", "--connection-max-age=1s")
-    assert program.values("redis_up") == {addr: 1}
+    wait_until(lambda: program.values("redis_up") == {addr: 1}, "the login")
     server.ask("ACL", "SETUSER", "watcher", "resetpass", ">fig-plum")
     wait_until(lambda: program.values("redis_up") == {addr: 0}, "the refusal")
     (mounted / "..new").symlink_to("..2")
@@ -244,7 +244,7 @@ def test_a_command_that_gives_no_password(
     name = command.lstrip("['").split(",")[0].rstrip("]'")
     assert down["err"] == f"127.0.0.1:{server.port}: password_command {name} {fault}"
     assert (down["reason"], down["login"]) == ("auth", "no user, password: password_command of the entry")
-    assert lines(program, f"password_command {name} {fault}")
+    wait_until(lambda: lines(program, f"password_command {name} {fault}"), "a line about the command")
     assert program.values("redis_exporter_target_poll_failures_total").keys() == {addrs[0]}
 
 
@@ -257,12 +257,23 @@ def test_a_command_that_hangs_ends_with_the_program(
         f'  password_command: [sh, -c, "echo $$ >>{pids}; sleep 600 & echo $! >>{pids}; wait"]\n'
     )
     program = exporter(f"--config.file={config}")
-    wait_until(lambda: pids.exists() and len(pids.read_text().split()) >= 2, "the command")
-    began_at = time.monotonic()
+
+    def runs(pid: str) -> bool:
+        try:
+            return b"sleep" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        except OSError:
+            return False
+
+    def last_two() -> list[str]:
+        return pids.read_text().split()[-2:]
+
+    # the first has had its time before the exporter is ready
+    wait_until(lambda: [runs(pid) for pid in last_two()] == [True, True], "a further command")
+    limit = "took longer than"
+    before = program.log.read_text().count(limit)
     assert program.stop() == 0
-    assert time.monotonic() - began_at < STOP_S
-    running = [pid for pid in pids.read_text().split() if Path(f"/proc/{pid}").exists()]
-    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in running), "the end of the command")
+    assert program.log.read_text().count(limit) == before
+    wait_until(lambda: not any(runs(pid) for pid in pids.read_text().split()), "the end of the commands")
 
 
 def test_a_server_that_gets_a_password_and_one_that_has_none(
@@ -271,8 +282,8 @@ def test_a_server_that_gets_a_password_and_one_that_has_none(
     server = redis_server()
     addr = f"redis://127.0.0.1:{server.port}"
     program = exporter(f"--redis.addr={addr}", "--log-format=json", environ={"REDIS_PASSWORD": "kiwi-plum"})
-    assert program.values("redis_up") == {addr: 1}
-    assert lines(program, "the server has no password set: the configured one is not used")
+    wait_until(lambda: program.values("redis_up") == {addr: 1}, "the target is up")
+    program.wait_for_log("the server has no password set: the configured one is not used")
     server.ask("CONFIG", "SET", "requirepass", "kiwi-plum")
     server.stop()
     server.args = ("--requirepass", "kiwi-plum")
@@ -280,6 +291,7 @@ def test_a_server_that_gets_a_password_and_one_that_has_none(
     wait_until(lambda: program.values("redis_up") == {addr: 1}, "the login")
     bare = exporter(f"--redis.addr={addr}", "--log-format=json")
     assert bare.values("redis_up") == {addr: 0}
+    wait_until(lambda: lines(bare, "the target is down"), "the log")
     [down] = lines(bare, "the target is down")
     assert (down["reason"], down["login"]) == ("auth", "no user and no password")
     assert down["err"].endswith("the server wants a password: configure one")

@@ -25,14 +25,12 @@ import pytest
 from bench.ports import free_port
 from exporter.commands.compare import Difference, Series, compare, read_page, report
 from tests.clusters import Cluster, Sentinel
-from tests.servers import RedisServer, wait_for_start, wait_until
+from tests.servers import PATIENCE_S, RedisServer, wait_for_start, wait_until
 from tests.system.conftest import ExporterFactory
 from tests.watch_harness import RedisFactory
 
 pytestmark = pytest.mark.go_exporter
 
-#: how long the two may take to agree
-AGREED_S = 15.0
 FLAGS = (
     "--include-config-metrics",
     "--include-system-metrics",
@@ -108,7 +106,7 @@ class GoExporter:
 
 
 def fetch(port: int, path: str) -> str:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=20) as response:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=PATIENCE_S) as response:
         return str(response.read().decode())
 
 
@@ -167,7 +165,7 @@ def side_by_side(
         return all(now > then[lane] + 1 for lane, now in polls(ours.get(path)).items())
 
     wait_until(lambda: "redis_connected_clients" in ours.get(path), "a poll")
-    give_up = time.monotonic() + AGREED_S
+    give_up = time.monotonic() + PATIENCE_S
     unlike: set[Series] | None = None
     while True:
         before, then = read_page(fetch(theirs.port, path), LABELS), polls(ours.get(path))

@@ -14,7 +14,7 @@ import pytest
 import redis
 
 from bench.ports import free_port
-from tests.servers import Certificates, make_certificates, wait_until
+from tests.servers import PATIENCE_S, Certificates, make_certificates, wait_until
 from tests.system.conftest import ExporterFactory, ProcessFactory
 from tests.watch_harness import RedisFactory
 
@@ -42,8 +42,8 @@ def test_https_with_a_password(
 
     wait_until(lambda: f"listening on https://127.0.0.1:{port}" in log.read_text(), "the exporter")
     with pytest.raises(urllib.error.HTTPError, match="401"):
-        plain.open(f"https://127.0.0.1:{port}/health", timeout=10).close()
-    with known.open(f"https://127.0.0.1:{port}/metrics", timeout=10) as response:
+        plain.open(f"https://127.0.0.1:{port}/health", timeout=PATIENCE_S).close()
+    with known.open(f"https://127.0.0.1:{port}/metrics", timeout=PATIENCE_S) as response:
         assert b"\nredis_up{" in response.read()
 
 
@@ -100,7 +100,7 @@ def test_a_reload_asks_again_what_was_refused(redis_server: RedisFactory, export
         program.get("/-/reload")
     assert "--redis.password-file" in refused.value.read().decode()
     wait_until(lambda: program.values("redis_slowlog_length"), "an answer")
-    assert program.values(supported) == {}
+    wait_until(lambda: program.values(supported) == {}, "no refusal")
 
 
 def test_a_new_password_comes_by_the_file(
@@ -111,7 +111,7 @@ def test_a_new_password_comes_by_the_file(
     file = tmp_path / "passwords.json"
     file.write_text(json.dumps({addr: "first"}))
     program = exporter(f"--redis.addr={addr}", f"--redis.password-file={file}")
-    assert program.values("redis_up") == {addr: 1}
+    wait_until(lambda: program.values("redis_up") == {addr: 1}, "redis_up 1")
     with redis.Redis(port=server.port, password="first") as client:
         client.config_set("requirepass", "second")
         client.client_kill_filter(_type="normal", skipme=True)

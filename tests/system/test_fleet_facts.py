@@ -9,12 +9,13 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.servers import HOST, RedisServer, wait_until
-from tests.system.conftest import ExporterFactory
+from tests.system.conftest import Exporter, ExporterFactory
 
 LINE = "x" * 1000
 
@@ -99,6 +100,10 @@ def values(page: str, name: str) -> dict[str, float]:
     }
 
 
+def has(running: Exporter, name: str, found: dict[str, float]) -> bool:
+    return values(running.get(), name) == found
+
+
 def test_lag_of_a_replica_whose_stream_is_held_up(
     servers: Callable[..., RedisServer], valve: Callable[[int], Valve], exporter: ExporterFactory
 ) -> None:
@@ -118,10 +123,10 @@ def test_lag_of_a_replica_whose_stream_is_held_up(
     for _ in range(20):
         master.ask("SET", "key", LINE)
     wait_until(lambda: (lag() or 0) >= 20 * len(LINE), "the lag")
-    assert values(running.get(), "replica_lag_seconds")[of_replica] > 0
+    wait_until(lambda: values(running.get(), "replica_lag_seconds").get(of_replica, 0) > 0, "the time of it")
     held.open()
-    wait_until(lambda: lag() == 0, "no lag again")
-    assert values(running.get(), "replica_lag_bytes") == {of_replica: 0}  # none of the master
+    lags = {of_replica: 0.0}  # none of the master
+    wait_until(lambda: values(running.get(), "replica_lag_bytes") == lags, "no lag again")
 
 
 def test_a_replica_that_its_master_knows_by_another_address_has_an_estimate(
@@ -143,14 +148,13 @@ def test_two_masters_of_one_history(servers: Callable[..., RedisServer], exporte
     addrs = [f"redis://{HOST}:{server.port}" for server in (master, replica)]
     running = exporter(f"--redis.addr={','.join(addrs)}", "--poll.interval=0.2s")
     wait_until(lambda: len(values(running.get(), "up")) == 2, "both")
+    without = "exporter_fleet_masters_without_replicas"
+    wait_until(lambda: values(running.get(), without) == {'group=""': 0}, "one has the other")
     assert values(running.get(), "replication_conflict") == {}
-    assert values(running.get(), "exporter_fleet_masters_without_replicas") == {'group=""': 0}
     replica.ask("REPLICAOF", "NO", "ONE")
     expected = {f'addr="{one}",kind="former",other="{other}"': 1.0 for one, other in (addrs, addrs[::-1])}
     wait_until(lambda: values(running.get(), "replication_conflict") == expected, "the conflict")
-    wait_until(
-        lambda: values(running.get(), "exporter_fleet_masters_without_replicas") == {'group=""': 2}, "both"
-    )
+    wait_until(lambda: values(running.get(), without) == {'group=""': 2}, "none has the other")
     replica.ask("REPLICAOF", HOST, str(master.port))
     wait_until(lambda: values(running.get(), "replication_conflict") == {}, "the end of the conflict")
 
@@ -166,10 +170,8 @@ def test_configurations_that_differ(servers: Callable[..., RedisServer], exporte
         "--include-config-hash",
     )
     wait_until(lambda: len(values(running.get(), "config_hash_info")) == 3, "the hashes")
-    assert values(running.get(), "exporter_fleet_configurations") == {'group=""': 1}
-    assert values(running.get(), "exporter_fleet_versions") == {'group=""': 1}
+    for name in ("configurations", "versions"):
+        wait_until(partial(has, running, f"exporter_fleet_{name}", {'group=""': 1.0}), f"one of the {name}")
     all_servers[1].ask("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
-    wait_until(
-        lambda: values(running.get(), "exporter_fleet_configurations") == {'group=""': 2}, "the difference"
-    )
+    wait_until(partial(has, running, "exporter_fleet_configurations", {'group=""': 2.0}), "the difference")
     assert len({labels[-13:] for labels in values(running.get(), "config_hash_info")}) == 2

@@ -13,12 +13,14 @@ from contextlib import ExitStack, suppress
 
 import pytest
 
-from tests.servers import wait_until
+from tests.servers import PATIENCE_S, wait_until
 from tests.system.conftest import STOP_S, Exporter, ExporterFactory
 from tests.watch_harness import RedisFactory
 
 HALF = b"GET /metrics HTTP/1.1\r\nHost: x\r\n"
 WHOLE = HALF + b"\r\n"
+#: less than a crowd may stay for, by the limits of time
+LIMIT_S = 8
 
 
 @pytest.fixture
@@ -40,10 +42,10 @@ def crowd() -> Iterator[list[socket.socket]]:
 def join(crowd: list[socket.socket], port: int, sent: bytes, number: int) -> None:
     for _ in range(number):
         client = socket.socket()
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        client.settimeout(5)
-        client.connect(("127.0.0.1", port))
         crowd.append(client)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.settimeout(PATIENCE_S)
+        client.connect(("127.0.0.1", port))
         with suppress(OSError):  # whoever made room for others
             client.sendall(sent)
 
@@ -58,18 +60,14 @@ def test_a_crowd_does_not_keep_the_scraper_of_its_address_out(
     redis_server: RedisFactory, exporter: ExporterFactory, crowd: list[socket.socket], sent: bytes
 ) -> None:
     started = exporter(f"--redis.addr=redis://127.0.0.1:{redis_server().port}")
-    slowest = 0.0
     for _ in range(10):
         join(crowd, started.port, sent, 100)
-        began = time.monotonic()
-        assert "redis_up{" in started.get()
-        slowest = max(slowest, time.monotonic() - began)
-    assert slowest < 5  # on a machine that is busy with other tests
+        assert "redis_up{" in started.get(timeout_s=LIMIT_S)
     wait_until(lambda: incidents(started, "evicted") > 500, "the newest page tells of it")
     assert float(re.findall(r"^redis_exporter_http_connections (\S+)", started.get(), re.M)[0]) <= 256
-    wait_until(lambda: "HTTP:" in started.log.read_text(), "the line is written")
-    lines = started.log.read_text().splitlines()
-    assert sum("HTTP:" in line for line in lines) == 1, "each kind of line once a minute"
+    started.wait_for_log("HTTP:")
+    kinds = re.findall(r"HTTP: [^(\n]*", started.log.read_text())
+    assert len(kinds) == len(set(kinds)), "each kind of line once a minute"
 
 
 def test_a_crowd_does_not_hold_up_the_end(
@@ -95,7 +93,7 @@ def test_malformed_requests_make_one_line_without_their_bytes(
             1,
         )
         assert crowd[-1].recv(1000).startswith(b"HTTP/1.1 400 ")
-    wait_until(lambda: "HTTP:" in started.log.read_text(), "the line is written")
+    started.wait_for_log("HTTP:")
     text = started.log.read_text()
     assert "s3cret" not in text
     assert "Traceback" not in text
@@ -108,7 +106,7 @@ def test_the_process_ends_itself_where_a_check_may_be_under_way(name: str, code:
     program = (
         "import threading, time\n"
         "from exporter.app.run import leave_threads\n"
-        f"threading.Thread(target=time.sleep, args=(5,), name={name!r}, daemon=True).start()\n"
+        f"threading.Thread(target=time.sleep, args=(600,), name={name!r}, daemon=True).start()\n"
         "leave_threads()\n"
         "raise SystemExit(3)\n"
     )

@@ -16,13 +16,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import HOST, wait_until
+from tests.servers import HOST, PATIENCE_S, wait_until
 from tests.system.conftest import Exporter, ExporterFactory
 from tests.system.test_hostile import resident_mb
 
-PATIENCE_S = 20.0
-#: how long a scrape may take beside a crowd, on a busy machine
+#: how long a scrape may take beside a crowd. On a busy machine some take longer, so it is tried again: the
+#: crowd holds it up each time if it is the reason
 SCRAPE_S = 1.0
+TRIALS = 3
 RELOAD = b"POST /-/reload HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 CLOSING = b"GET /-/healthy HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 
@@ -81,9 +82,12 @@ def open_files(program: Exporter) -> int:
 
 
 def scrape_s(program: Exporter) -> float:
-    began = time.monotonic()
-    assert "redis_exporter_build_info" in program.get()
-    return time.monotonic() - began
+    tried_s: list[float] = []
+    while not tried_s or (tried_s[-1] >= SCRAPE_S and len(tried_s) < TRIALS):
+        began = time.monotonic()
+        assert "redis_exporter_build_info" in program.get()
+        tried_s.append(time.monotonic() - began)
+    return min(tried_s)
 
 
 def post(*headers: bytes, body: bytes = b"") -> bytes:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from bench.ports import free_port
-from tests.servers import wait_until
+from tests.servers import PATIENCE_S
 from tests.system.conftest import STOP_S
 
 COMMAND = (sys.executable, "-m", "exporter")
@@ -51,9 +51,9 @@ def lines_until(process: subprocess.Popen[str], text: str) -> list[str]:
 
 
 def get(address: str | tuple[str, int], path: str = "/metrics") -> str:
-    connection = HTTPConnection("localhost", timeout=10)
+    connection = HTTPConnection("localhost", timeout=PATIENCE_S)
     connection.sock = socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET)
-    connection.sock.settimeout(10)
+    connection.sock.settimeout(PATIENCE_S)
     try:
         connection.sock.connect(address)
         connection.request("GET", path)
@@ -110,7 +110,7 @@ def test_the_sockets_of_systemd_are_served_and_outlive_a_restart(start: Start, t
         *FLAGS,
     )
     lines_until(activate, "Listening on 127.0.0.1")
-    wait_until(path.exists, "the socket's file")
+    lines_until(activate, f"Listening on {path}")
     assert "redis_up" in get(("127.0.0.1", port))  # starts the program, and waits for it
     started = lines_until(activate, f"unix:{path}")
     assert any(f"listening on 127.0.0.1:{port}" in line for line in started)
@@ -137,6 +137,6 @@ def test_one_socket_of_several_is_taken_by_its_name(start: Start, tmp_path: Path
         *FLAGS,
     )
     lines_until(activate, "Listening on 127.0.0.1")
-    wait_until(path.exists, "the socket's file")
+    lines_until(activate, f"Listening on {path}")
     assert "redis_up" in get(str(path))
     assert not [line for line in lines_until(activate, "unix:") if f":{port}" in line]

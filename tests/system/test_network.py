@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
+import statistics
 import time
 from collections.abc import Callable
 from typing import Any
 
 from tests.servers import Conversation, FullServer, ScriptedServer, wait_until
-from tests.system.conftest import Exporter
+from tests.system.conftest import STOP_S, Exporter
 from tests.watch_harness import SECRET, RedisFactory, redis_like
 
 Start = Callable[..., Exporter]
-#: less than a dial may take; on a machine that is busy with other tests
-STOP_MAX_S = 4
 
 
 def addresses(server: Any, count: int) -> list[str]:
@@ -23,6 +22,25 @@ def addresses(server: Any, count: int) -> list[str]:
 
 def polls_of(program: Exporter) -> dict[str, float]:
     return program.values("redis_exporter_target_polls_total", lane="fast")
+
+
+def failures_of(program: Exporter, addrs: list[str]) -> list[float]:
+    counts = program.values("redis_exporter_target_poll_failures_total")
+    return [counts.get(addr, 0) for addr in addrs]
+
+
+def stay_up(program: Exporter, well: list[str], polls: int) -> bool:
+    """Whether these, and no others, are up and have new values until each was polled so many times more. A
+    machine that stops for a second may cost a poll: who waits for this tries again."""
+    before, failures = polls_of(program), failures_of(program, well)
+    while any(polls_of(program)[addr] < before[addr] + polls for addr in well):
+        ages = program.values("redis_exporter_snapshot_age_seconds", lane="fast")
+        if {addr for addr, up in program.values("redis_up").items() if up} != set(well):
+            return False
+        if max(ages[addr] for addr in well) > 3.5:
+            return False
+        time.sleep(0.05)
+    return failures_of(program, well) == failures
 
 
 def stop_s(program: Exporter) -> float:
@@ -43,12 +61,9 @@ def test_names_that_hang_hold_up_neither_other_targets_nor_the_end(
         lambda: len(program.values("redis_exporter_target_down", reason="dns")) == 10,
         "the names are down for the resolver",
     )
-    polls = polls_of(program)
-    wait_until(lambda: polls_of(program)[well[0]] > polls[well[0]] + 2, "more polls")
-    assert {addr: up for addr, up in program.values("redis_up").items() if up} == dict.fromkeys(well, 1)
-    assert program.values("redis_exporter_target_poll_failures_total").keys() == set(hanging)
-    assert "the resolver did not answer" in program.log.read_text()
-    assert stop_s(program) < STOP_MAX_S
+    wait_until(lambda: stay_up(program, well, 3), "the others are up")
+    program.wait_for_log("the resolver did not answer")
+    assert stop_s(program) < STOP_S
 
 
 def test_it_ends_at_once_while_dials_and_handshakes_hang(
@@ -59,8 +74,8 @@ def test_it_ends_at_once_while_dials_and_handshakes_hang(
         f"--redis.addr=redis://127.0.0.1:{full_server.port},rediss://127.0.0.1:{silent.port}",
         "--poll.interval=2s",
     )
-    assert silent.accepted == 1
-    assert stop_s(program) < STOP_MAX_S
+    wait_until(lambda: silent.accepted == 1, "a connection is taken")
+    assert stop_s(program) < STOP_S
 
 
 def test_targets_that_are_silent_hold_up_no_other(
@@ -72,16 +87,12 @@ def test_targets_that_are_silent_hold_up_no_other(
     flags = (f"--redis.addr={','.join([*silent, *well])}", "--poll.max-in-flight=4", "--poll.max-dials=4")
     program = exporter(*flags)
     wait_until(lambda: sum(program.values("redis_up").values()) == 3, "those that are well are up")
-    polls = polls_of(program)
-
-    def goes_on() -> bool:
-        assert {addr for addr, up in program.values("redis_up").items() if up} == set(well)
-        ages = program.values("redis_exporter_snapshot_age_seconds", lane="fast")
-        assert max(ages[addr] for addr in well) < 3.5
-        tried = len(program.values("redis_exporter_target_down", reason="timeout")) == len(silent)
-        return tried and all(polls_of(program)[addr] > polls[addr] + 3 for addr in well)
-
-    wait_until(goes_on, "each of the others was tried, and those that are well were polled four times")
+    wait_until(lambda: stay_up(program, well, 4), "those that are well stay so")
+    wait_until(
+        lambda: len(program.values("redis_exporter_target_down", reason="timeout")) == len(silent),
+        "each of the others was tried",
+    )
+    wait_until(lambda: stay_up(program, well, 4), "those that are well stay so")
 
 
 def test_a_server_that_repeats_the_password_in_its_errors_shows_it_nowhere(
@@ -99,10 +110,11 @@ def test_a_server_that_repeats_the_password_in_its_errors_shows_it_nowhere(
     ]
     program = exporter(f"--redis.addr={','.join(targets)}", "--debug")
     wait_until(lambda: len(program.values("redis_up")) == 3, "every target was tried")
-    log = program.log.read_text()
-    shown = log + program.get() + program.get("/") + program.get(f"/scrape?target=127.0.0.1:{in_info.port}")
+    down = re.compile(r"the target is down.* err=.*'\*\*\*'")
+    wait_until(lambda: down.search(program.log.read_text()), "the log says that one is down")
+    paths = ("/metrics", "/", f"/scrape?target=127.0.0.1:{in_info.port}")
+    shown = "".join([program.log.read_text(), *map(program.get, paths)])
     assert SECRET not in shown
-    assert re.search(r"the target is down.* err=.*'\*\*\*'", log)
     assert "\x1b" not in shown
 
 
@@ -122,18 +134,22 @@ def test_two_hundred_names_that_hang_take_no_poll_from_a_target_and_no_answer_fr
         lambda: program.values("redis_exporter_target_down", reason="dns").keys() == set(hanging),
         "the names that hang are down, and no others",
     )
-    before = polls_of(program)
-    began_at = time.monotonic()
-    while time.monotonic() - began_at < 10:
-        asked_at = time.monotonic()
-        assert "\nredis_up 1" in program.get(f"/scrape?target={well[7]}")
-        assert "\nredis_up 0" in program.get(f"/scrape?target={hanging[7]}")
-        assert time.monotonic() - asked_at < 2
-        time.sleep(0.2)
-    passed_s = time.monotonic() - began_at
-    after = polls_of(program)
-    assert {addr for addr, up in program.values("redis_up").items() if up} == set(well)
-    assert all(after[addr] - before[addr] >= 0.8 * passed_s - 1 for addr in well)
-    ages = program.values("redis_exporter_snapshot_age_seconds", lane="fast")
-    assert max(ages[addr] for addr in well) < 3
-    assert stop_s(program) < STOP_MAX_S
+
+    def goes_on() -> bool:
+        """Whether no poll was late for some seconds, while scrapes were answered at once."""
+        began_at, took_s = time.monotonic(), []
+        before = polls_of(program)
+        while time.monotonic() - began_at < 6:
+            asked_at = time.monotonic()
+            pages = [program.get(f"/scrape?target={addr}") for addr in (well[7], hanging[7])]
+            took_s.append(time.monotonic() - asked_at)
+            if ["\nredis_up 1" in page for page in pages] != [True, False]:
+                return False
+            time.sleep(0.2)
+        passed_s, after = time.monotonic() - began_at, polls_of(program)
+        in_time = all(after[addr] - before[addr] >= 0.8 * passed_s - 1 for addr in well)
+        return in_time and statistics.median(took_s) < 1
+
+    wait_until(goes_on, "polls and scrapes are in time")
+    wait_until(lambda: stay_up(program, well, 2), "the others are up")
+    assert stop_s(program) < STOP_S

@@ -15,7 +15,7 @@ import pytest
 
 from exporter.cli import main
 from exporter.options.table import OPTIONS
-from tests.servers import Certificates
+from tests.servers import PATIENCE_S, Certificates
 from tests.system.conftest import STOP_S, Exporter
 
 #: by flag of a file, with the other flags that it needs
@@ -129,7 +129,7 @@ def test_a_reload_of_a_fifo_holds_nothing_up(exporter: Callable[..., Exporter], 
         thread.start()
     assert "redis_up{" in program.get()
     for thread in threads:
-        thread.join(10)
+        thread.join(PATIENCE_S)
     assert answers == [500] * 10
     file.unlink()
     file.write_text(json.dumps({}))

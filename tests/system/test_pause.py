@@ -45,9 +45,7 @@ def test_a_target_is_paused_for_maintenance_and_comes_back(
     assert ask(program, "DELETE", one) == {"addr": one, "paused": False}
     wait_until(lambda: program.values("redis_up") == {one: 1, other: 1}, "both targets")
     assert program.values(UNTIL) == {}
-    log = program.log.read_text()
-    assert "polls pause for 3600 s" in log
-    assert "polls go on" in log
+    program.wait_for_log("polls pause for 3600 s", "polls go on")
     assert program.stop() == 0
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from exporter.options.endpoints import ROUTES
 from exporter.web.query import KEY_PARAMETERS
-from tests.servers import HOST, wait_until
+from tests.servers import HOST, PATIENCE_S, wait_until
 from tests.system.conftest import Exporter, ExporterFactory
 from tests.watch_harness import RedisFactory
 
@@ -26,7 +26,6 @@ TURN_S = 0.05
 TRIALS = 3
 #: requests that are sent between two looks
 TOGETHER = 200
-PATIENCE_S = 10.0
 
 #: every path that is answered, and some that are not
 PATHS = ("/metrics", *(route.path for route in ROUTES), "/nowhere", "//metrics", "/%2e%2e/-/reload")
@@ -138,6 +137,7 @@ def test_no_request_holds_the_loop_or_changes_what_another_reader_gets(
         "--is-cluster",
     ]
     program: Exporter = exporter(*flags, module=("tests.metered", str(report)))
+    wait_until(lambda: list(program.values("redis_up").values()) == [1, 1], "both are up")
     before = series(program.get())
     statuses: Counter[bytes] = Counter()
     meter = Meter(program, report)  # what the start takes is no request's doing

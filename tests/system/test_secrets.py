@@ -8,6 +8,7 @@ import subprocess
 import sys
 from base64 import b64encode
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -109,8 +110,12 @@ def test_a_running_program(
         break_files(planting, asker)
         wait_until(lambda: program.log.read_text().count("password_command") > 3, "runs of the commands")
         wait_until(lambda: "http://***@certificate" in program.log.read_text(), "the new certificate")
+        wait_until((tmp_path / "child-environ").exists, "what a command has")
         title = proc(program.process.pid, "cmdline")
-        threads = [path.read_text() for path in Path(f"/proc/{program.process.pid}/task").glob("*/comm")]
+        threads = []
+        for path in Path(f"/proc/{program.process.pid}/task").glob("*/comm"):
+            with suppress(OSError):  # it has ended
+                threads.append(path.read_text())
         assert program.stop() == 0
     log = program.log.read_text()
     assert "connecting" in log

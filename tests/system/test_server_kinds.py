@@ -23,7 +23,7 @@ from tests.system.conftest import Exporter
 GOLDEN = DATA / "golden" / "servers"
 POLLS = 100
 #: how long the polls may take on a busy machine, and a page that shows the target up
-GIVE_UP_S, PAGE_S = 90, 2
+GIVE_UP_S, PAGE_S = 90, 20
 UP = [name for name in NAMES if ServerKind(name).down is None]
 #: families that depend on the clock, by their HELP
 _CLOCK = "by the exporter's clock"

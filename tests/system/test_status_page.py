@@ -20,7 +20,7 @@ from playwright.sync_api import Page, expect
 from bench.ports import free_port
 from tests.browser import Browser, Visit
 from tests.prometheus import Prometheus
-from tests.servers import PATIENCE_S, RedisServer, wait_for_start, wait_until
+from tests.servers import PATIENCE_S, RedisServer, wait_for_start
 from tests.system.conftest import Exporter, ExporterFactory
 from tests.watch_harness import RedisFactory
 
@@ -190,21 +190,23 @@ def test_a_narrow_window_has_no_need_to_scroll_sideways(
 def test_without_scripts_links_and_the_form_do_the_work(browser: Browser, site: Exporter) -> None:
     with browser.visit(address(site), scripts=False) as visit:
         page = visit.open()
+        shown = page.locator("#rows th > a")
         page.locator("#summary a", has_text="down").click()
-        assert page.url.endswith("/?state=down")
+        expect(page).to_have_url(f"{address(site)}/?state=down")
+        expect(shown).to_have_count(2)
         assert set(names(page)) == {LOCKED, DOWN}
         page.fill("#q", DOWN)
         page.click("text=Show")
-        assert names(page) == [DOWN]
+        expect(shown).to_have_text([DOWN])
         as_json = page.locator("a", has_text="JSON").get_attribute("href")
         assert as_json == f"api/v1/targets?state=down&q={DOWN}"
         assert json.loads(page.request.get(f"{address(site)}/{as_json}").text())["total"] == 1
         visit.open("/?size=5&sort=name")
         assert names(page) == sorted([*TEAMS, LOCKED, DOWN])[:5]
         page.click("nav.pages a:text-is('2')")
-        assert names(page) == sorted([*TEAMS, LOCKED, DOWN])[5:10]
+        expect(shown).to_have_text(sorted([*TEAMS, LOCKED, DOWN])[5:10])
         page.click("thead >> text=Target")
-        assert names(page) == sorted([*TEAMS, LOCKED, DOWN])[::-1][:5]
+        expect(shown).to_have_text(sorted([*TEAMS, LOCKED, DOWN])[::-1][:5])
 
 
 def test_typing_filters_at_once(light: Visit) -> None:
@@ -212,7 +214,7 @@ def test_typing_filters_at_once(light: Visit) -> None:
     page.evaluate("window.stays = true")
     page.locator("#q").press_sequentially("mail")
     expect(page.locator("#rows th > a")).to_have_text(["mail-queue"])
-    assert page.url.endswith("/?q=mail")
+    expect(page).to_have_url(f"{light.site}/?q=mail")
     assert page.evaluate("document.activeElement.id") == "q"
     page.fill("#q", "")
     page.select_option("#sort", "name")
@@ -233,14 +235,14 @@ def test_a_prometheus_that_scrapes_is_seen(
         scraper = Prometheus(tmp_path / "prometheus", config)
         try:
             polled = len(TEAMS) + 1  # all but the one that is paused
-            wait_until(lambda: scraper.ask("count(redis_up)") == [polled], "all targets are scraped")
+            scraper.wait_for("count(redis_up)", polled)
             instances = scraper.label_values("instance", "redis_up")
             assert all(re.fullmatch(r"127\.0\.0\.1:[0-9]+(/[0-9]+)?", each) for each in instances), instances
             with pytest.raises(HTTPError, match="403"):
                 site.get("/scrape?target=redis://10.255.255.1:6379")
             visit.open("/scrapers")
             of_it = page.locator("#scrapers tr", has_text="Prometheus")
-            expect(of_it).to_contain_text("in step", timeout=20_000)
+            expect(of_it).to_contain_text("in step")
             expect(page.locator("#refusals tr").first).to_contain_text("403")
             picture(page, "scrapers")
         finally:
@@ -290,7 +292,7 @@ def test_below_a_path_of_a_proxy_all_links_work(browser: Browser, site: Exporter
             assert page.locator(".brand img").evaluate("image => image.naturalWidth") > 0
             page.fill("#q", "mail")
             expect(page.locator("#rows tr")).to_have_count(1)
-            assert page.url == f"{url}/redis/?q=mail"
+            expect(page).to_have_url(f"{url}/redis/?q=mail")
             page.click("text=Cardinality")
             expect(page).to_have_url(f"{url}/redis/cardinality")
             page.click("text=Redis Exporter")

@@ -37,7 +37,7 @@ def fill(end: int) -> None:
 
 
 def ask(port: int, request: bytes) -> None:
-    with socket.create_connection(("127.0.0.1", port), 5) as wire:
+    with socket.create_connection(("127.0.0.1", port), PATIENCE_S) as wire:
         wire.sendall(request)
         wire.recv(1000)
 
