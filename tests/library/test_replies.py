@@ -182,6 +182,6 @@ print(failed)
 
 def test_a_fork_while_a_thread_reads_leaves_no_lock_in_the_child() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", FORKS], timeout=60, capture_output=True, text=True, check=True
+        [sys.executable, "-c", FORKS], timeout=100, capture_output=True, text=True, check=True
     )
     assert done.stdout == "0\n"
