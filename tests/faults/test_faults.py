@@ -10,7 +10,7 @@ import pytest
 from tests.faults.names import FILES_VARIABLE, LOOP_VARIABLE
 from tests.faults.running import running, targets
 from tests.faults.table import FAULTS, GROUPS
-from tests.faults.trial import HEALED_WITHIN_S, ROOM_S, SEEN_WITHIN_S, Trial
+from tests.faults.trial import HEALED_WITHIN_S, ROOM_S, SEEN_WITHIN_S, Report, Trial
 from tests.faults.watched import INTERVAL_S
 from tests.servers import wait_until
 from tests.system.conftest import STOP_S, Exporter
@@ -19,6 +19,10 @@ from tests.system.conftest import STOP_S, Exporter
 AGE_P99_MAX_S = 3 * INTERVAL_S
 PAGE_P99_MAX_S = 1.0
 HELD_MAX_S = 0.25
+#: a machine that stops the exporter's loop for so long may cost a target a poll: what is wrong in such a
+#: trial is no proof, so there is another one
+STOPPED_S = 0.5
+TRIALS = 2
 #: groups of faults that befall connections
 OF_CONNECTIONS = ("processes", "conversations", "framing", "sizes", "names", "errors", "tls", "resolver")
 #: open files, and targets that want more
@@ -51,18 +55,32 @@ def test_nor_where_the_event_loop_has_the_connections(
 
 
 def assert_unnoticed(group: str, well_ports: list[int], folder: Path, variables: Mapping[str, str]) -> None:
-    with running(group, well_ports, folder, variables) as started:
-        trial = Trial(started.watched, started.pairs)
-        report = trial.run()
-        print(report)
-        mistakes = report.mistakes + trial.end_in_the_middle(STOP_S)
-        assert mistakes == [], started.watched.program.log.read_text()[-5000:]
-    for finding in report.findings:
-        assert finding.seen_s < finding.fault.develops_s + SEEN_WITHIN_S + ROOM_S, finding.fault.name
-        assert finding.healed_s < HEALED_WITHIN_S + ROOM_S, finding.fault.name
-    assert report.figures.age_p99_s < AGE_P99_MAX_S
-    assert report.figures.took_p99_s < PAGE_P99_MAX_S
-    assert report.busy_s < HELD_MAX_S
+    for number in range(TRIALS):
+        with running(group, well_ports, folder / str(number), variables) as started:
+            trial = Trial(started.watched, started.pairs)
+            report = trial.run()
+            print(report)
+            mistakes = report.mistakes + trial.end_in_the_middle(STOP_S) + limits_exceeded(report)
+            log = started.watched.program.log.read_text()[-5000:]
+        if not mistakes or report.passed_s - report.busy_s < STOPPED_S:
+            break
+    assert mistakes == [], log
+
+
+def limits_exceeded(report: Report) -> list[str]:
+    times = {
+        f"{each.fault.name}: seen": (each.seen_s, each.fault.develops_s + SEEN_WITHIN_S + ROOM_S)
+        for each in report.findings
+    }
+    times |= {
+        f"{each.fault.name}: well": (each.healed_s, HEALED_WITHIN_S + ROOM_S) for each in report.findings
+    }
+    times |= {
+        "age": (report.figures.age_p99_s, AGE_P99_MAX_S),
+        "/metrics": (report.figures.took_p99_s, PAGE_P99_MAX_S),
+        "loop held": (report.busy_s, HELD_MAX_S),
+    }
+    return [f"{name} after {took_s:.2f} s" for name, (took_s, most_s) in times.items() if took_s >= most_s]
 
 
 def test_with_fewer_files_than_targets_the_page_is_there_and_some_are_up(
