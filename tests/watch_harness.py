@@ -193,7 +193,7 @@ class WatchHarness:
 
     async def poll_until(self, watched: WatchedTarget, condition: Callable[[], object]) -> None:
         """Poll again and again, until something is seen."""
-        give_up = time.monotonic() + AMPLE_S
+        give_up = time.monotonic() + PATIENCE_S
         while not condition():
             assert time.monotonic() < give_up, (
                 f"{watched.target.addr} has polled in vain; its last error: {watched.health.error_text}"
