@@ -115,9 +115,10 @@ def test_what_it_leaves_behind_does_not_hold_up_its_result(children: Children) -
 
 
 def test_what_it_prints_just_before_its_end_is_read(
-    children: Children, monkeypatch: pytest.MonkeyPatch
+    children: Children, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A busy machine may hold this process between a look that finds nothing and the next one."""
+    go = tmp_path / "go"
     select = selectors.DefaultSelector.select
     looks = 0
 
@@ -127,11 +128,13 @@ def test_what_it_prints_just_before_its_end_is_read(
         if looks > 1:
             return select(selector, timeout)
         [child] = children._running
+        go.touch()
         wait_until(lambda: not is_running(str(child.pid)), "the end of the child")
         return []
 
     monkeypatch.setattr(selectors.DefaultSelector, "select", look_too_early)
-    assert children.run(["printf", "last"], AMPLE_S, OUTPUT_MAX).output == b"last"
+    script = f"until test -e {go}; do sleep 0.01; done; printf last"
+    assert children.run(["sh", "-c", script], AMPLE_S, OUTPUT_MAX).output == b"last"
 
 
 def test_no_descriptor_is_left(children: Children) -> None:
