@@ -118,12 +118,15 @@ class Trial:
             yield look
 
     def _calm(self) -> Counts:
-        """Wait until all is well; what the exporter holds then."""
+        """Wait until all is well; what the exporter holds then. The first polls ask for everything, and some
+        of them may take longer than they may on a busy machine."""
+        wrong: list[str] = []
         for look in self._looks(CALM_WITHIN_S):
-            if all(each.subject.is_well(look) for each in self.findings):
+            wrong = list(self._watcher.wrong_of_well(look))
+            if not wrong and all(each.subject.is_well(look) for each in self.findings):
                 return self._watched.counts()
         told = {each.fault.name: self._told(each) for each in self.findings}
-        raise AssertionError(f"not all is well before the faults: {told}")
+        raise AssertionError(f"not all is well before the faults: {told} {wrong[:3]}")
 
     def _begin(self) -> float:
         began_at = time.monotonic()

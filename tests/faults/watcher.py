@@ -102,13 +102,18 @@ class Watcher(threading.Thread):
         with self._came:
             self._figures.took_s.append(look.took_s)
             self._figures.ages_s += [look.ages_s[addr] for addr in self._well if addr in look.ages_s]
-            for addr in self._well:
-                if not look.up.get(addr, False):
-                    self._note_wrong(f"{addr}, which is well, is down: {look.reasons.get(addr)}")
-                elif addr in look.stale or not look.ages_s.get(addr, -1.0) >= 0:
-                    self._note_wrong(f"{addr}, which is well, has an age of {look.ages_s.get(addr)}")
+            for text in self.wrong_of_well(look):
+                self._note_wrong(text)
             self._newest = look
             self._came.notify_all()
+
+    def wrong_of_well(self, look: Look) -> Iterator[str]:
+        """What the page says of the targets that are well and should not."""
+        for addr in self._well:
+            if not look.up.get(addr, False):
+                yield f"{addr}, which is well, is down: {look.reasons.get(addr)}"
+            elif addr in look.stale or not look.ages_s.get(addr, -1.0) >= 0:
+                yield f"{addr}, which is well, has an age of {look.ages_s.get(addr)}"
 
     def _note_wrong(self, text: str) -> None:
         if len(self._figures.wrong) < WRONG_MAX:
