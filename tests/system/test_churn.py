@@ -32,7 +32,7 @@ from exporter.targets.target import Target
 from tests.watch_harness import RedisFactory, others, server_field
 
 #: values may be so many intervals old; an interval that a target misses shows. On a busy machine they are
-#: older now and then: they are so in each round if the others that change are the reason
+#: older now and then, but not in half of the rounds
 AGE_MAX = 2.5
 PATIENCE_S = 60.0
 
@@ -265,7 +265,7 @@ async def test_targets_that_change_cost_the_others_nothing(
         held: Counter[str] = Counter()
         keys: list[str] = []
         rss: list[int] = []
-        fresh: set[int] = set()
+        fresh: Counter[int] = Counter()
         for number in range(size.rounds):
             steps: tuple[tuple[list[str], str], ...] = (
                 (changing, ""),
@@ -275,8 +275,7 @@ async def test_targets_that_change_cost_the_others_nothing(
             for step, (addrs, label) in enumerate(steps):
                 await change(addrs, label)
                 keys += list(exporter.watched.keys() - before.keys())[:3]
-                if is_fresh(exporter, staying, size.interval_s):
-                    fresh.add(step)
+                fresh[step] += is_fresh(exporter, staying, size.interval_s)
             for addr, watched in before.items():
                 assert exporter.watched[addr] is watched
             await asyncio.sleep(1)
@@ -288,7 +287,7 @@ async def test_targets_that_change_cost_the_others_nothing(
             grown = {name: (held[name], count) for name, count in now.items() if count > held[name] + spare}
             assert grown == {}, number
             rss.append(rss_bytes())
-        assert fresh == {0, 1, 2}
+        assert min(fresh.values()) > size.rounds / 2, fresh
         for addr, server, connections, fails in zip(real, servers, told, failed, strict=True):
             # one more for this question, and for each poll that this machine was too slow for
             new = 1 + failures(exporter.watched[addr]) - fails

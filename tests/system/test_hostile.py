@@ -24,9 +24,9 @@ SERVERS = 5
 INTERVAL_S = 1
 #: two intervals, and the page's own age
 AGE_MAX_S = 3
-#: on a machine that is busy a scrape is late now and then, so an attack that costs something is repeated as
-#: long as this: it costs as much each time if it is the reason
-TRIALS_S = 50
+#: on a machine that is busy a scrape is late now and then, so an attack that costs time is repeated once: it
+#: costs as much then if it is the reason
+TRIALS = 2
 USER, PASSWORD = "prometheus", "right"
 
 
@@ -63,9 +63,12 @@ def attack(port: int, seconds: float, clients: int) -> subprocess.Popen[str]:
 def endure(program: Exporter, prometheus: Prometheus, seconds: int, clients: int) -> None:
     """See the module."""
     wait_until(lambda: prometheus.ask("count_over_time(up[1m]) >= 5") != [], "five scrapes in peace")
-    began_s = time.monotonic()
-    while costs := what_it_costs(program, prometheus, seconds, clients):
-        assert time.monotonic() - began_s + seconds < TRIALS_S, costs
+    costs: list[str] = []
+    for _ in range(TRIALS):
+        costs = what_it_costs(program, prometheus, seconds, clients)
+        if not costs:
+            break
+    assert costs == []
     again = attack(program.port, 60, clients)
     try:
         time.sleep(2)
@@ -81,7 +84,7 @@ def endure(program: Exporter, prometheus: Prometheus, seconds: int, clients: int
 
 
 def what_it_costs(program: Exporter, prometheus: Prometheus, seconds: int, clients: int) -> list[str]:
-    """What an attack takes from the others."""
+    """Which of the others an attack delays."""
     began = time.time()
     attackers = attack(program.port, seconds, clients)
     try:
@@ -107,11 +110,11 @@ def what_it_costs(program: Exporter, prometheus: Prometheus, seconds: int, clien
         f"{done}\n{scrapes:.0f} scrapes, {missed:.0f} missed; {polls:.0f} polls; age {age_min_s:.2f} to "
         f"{age_s:.2f} s; {before_mb:.0f} to {after_mb:.0f} MB"
     )
+    assert after_mb - before_mb < 20  # no busy machine is the reason of more
     costs = {
         "scrapes": missed == 0 and scrapes >= seconds / INTERVAL_S - 2,
         "polls": down == 0 and polls >= seconds / INTERVAL_S - 3,
         "ages": 0 <= age_min_s <= age_s < AGE_MAX_S,
-        "memory": after_mb - before_mb < 20,
     }
     return [name for name, is_well in costs.items() if not is_well]
 
