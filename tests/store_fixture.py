@@ -35,6 +35,7 @@ SELF = (
     b"redis_exporter_scrapes_total 7.0\n"
 )
 
+#: how long single steps may take; `until` is more patient
 PATIENCE_S = 20.0
 ADDRS = ("redis://a:6379", "redis://b:6379", "redis://c:6379")
 
